@@ -47,7 +47,7 @@ from lalm_ambig.runs.corpus_choice import (
 from lalm_ambig.runs.endpoint import evaluate_endpoint
 from lalm_ambig.runs.endpoint_options import add_endpoint_options, check_options
 from lalm_ambig.runs.evaluation import check_place
-from lalm_ambig.runs.fold_by_fold import OPTION, Folds, folds_of
+from lalm_ambig.runs.fold_by_fold import OPTION, SCALED, Folds, folds_of
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 from lalm_ambig.runs.loading import (
     LIMIT,
@@ -110,6 +110,10 @@ def _evaluate_family(options: argparse.Namespace, console: Console) -> None:
         _evaluate(argparse.Namespace(**{**vars(options), "run": run, "out": folder}), console)
     console.rule("all of them")
     print_family(ReportArgs(list(runs), runs=runs), console)
+    scaled = {folder / SCALED: run for folder, run in runs.items() if options.temperature_scaling}
+    if scaled:
+        console.rule("all of them, with temperatures")
+        print_family(ReportArgs(list(scaled), {one: one.parent.name for one in scaled}, runs=scaled), console)
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:

@@ -333,6 +333,12 @@ def test_a_family_is_evaluated_run_by_run_and_ends_with_one_line(
     assert "r: mean ± standard deviation over 2 seeds (0, 3)." in printed
     one, other = (metrics(out / f"r-s{seed}")["metrics"]["js_div_bits"]["value"] for seed in (0, 3))
     assert one == pytest.approx(other) and f"{one:.3f} ± 0.000" in printed
+    assert "with temperatures" not in printed
+    words = ["--run", f"{tmp_path}/r-s{{seed}}", "--out", str(tmp_path / "t"), "--limit", "12"]
+    assert evaluate.main([*words, "--temperature-scaling"]) == 0
+    last = " ".join(capsys.readouterr().out.split()).split("all of them, with temperatures")[1]
+    scaled = metrics(tmp_path / "t/r-s3/temperature")["metrics"]["js_div_bits"]["value"]
+    assert f"{scaled:.3f} ± 0.000" in last and "r: class logits divided by a temperature of" in last
     with pytest.raises(InputError, match=r"no folder is named .*q-s\{seed\}"):
         evaluate.main(["--run", f"{tmp_path}/q-s{{seed}}", "--out", str(out)])
 

@@ -1,5 +1,6 @@
 """What stands together: rows that appear once, folds made one line, and what is refused or left out."""
 
+import json
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -189,6 +190,17 @@ def test_a_seed_that_lacks_a_fold_of_another_is_not_ranked_and_says_so(make_run:
     whole = table("all", *runs, make_run("sft-s1-fold1", 0.9, seed=1, fold=1))
     assert "UNFINISHED" not in " ".join(whole.caption)
     assert 1 in ranks(whole)
+
+
+def test_the_notes_of_every_seed_are_there_with_the_seeds_that_they_are_about(make_run: Make) -> None:
+    runs = [make_run(f"sft-s{seed}", 0.5, seed=seed) for seed in (0, 1)]
+    for seed, run in enumerate(runs):
+        path = run / "evaluation/trained/metrics.json"
+        found = json.loads(path.read_text("utf-8"))
+        found["notes"] = ["said of all", *(["4 could not be read"] if seed else [])]
+        path.write_text(json.dumps(found), "utf-8")
+    caption = " ".join(report(*runs).groups[0].caption())
+    assert "sft: said of all." in caption and "sft: seed 1: 4 could not be read." in caption
 
 
 def test_a_family_is_named_by_its_places(make_run: Make, tmp_path: Path) -> None:

@@ -48,8 +48,20 @@ class Line:
 
     @property
     def shown(self) -> Results:
-        """The results of the first row; those of several seeds have intervals that are made here."""
-        return replace(self.results, intervals="jackknife") if self.spreads else self.results
+        """The results of the first row with the notes of all; those of several seeds have intervals made here."""
+        results = replace(self.results, notes=self._notes())
+        return replace(results, intervals="jackknife") if self.spreads else results
+
+    def _notes(self) -> tuple[str, ...]:
+        """The notes of every row, with the seeds that a note is about where others lack it."""
+        seeds: dict[str, list[int | None]] = {}
+        for row in self.rows:
+            for note in row.results.notes:
+                seeds.setdefault(note, []).append(row.seed)
+        return tuple(
+            note if len(of) == len(self.rows) else f"seed {', '.join(map(str, of))}: {note}"
+            for note, of in seeds.items()
+        )
 
     @property
     def is_leaky(self) -> bool:
