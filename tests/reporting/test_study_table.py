@@ -157,6 +157,16 @@ def test_a_reference_that_lacks_a_seed_and_a_study_of_one_seed_say_so() -> None:
     assert "is over seed" not in text and table.rows[1].cells[4].rank == 1
 
 
+def test_a_note_names_the_seeds_that_it_is_about() -> None:
+    runs = a_row("a", "KL-only", 0.3).runs
+    notes = (("said of all",), ("said of all", "said of one"))
+    noted = tuple(
+        replace(run, results=replace(run.results, notes=of)) for run, of in zip(runs, notes, strict=True)
+    )
+    text = " ".join(score_table(summarise(OUTLINE, (StudyRow("a", "KL-only", noted),), {})).caption)
+    assert "KL-only: said of all." in text and "KL-only, seed 1: said of one." in text
+
+
 def test_few_speakers_few_items_and_other_readings_are_said() -> None:
     direct = replace(ABOUT, reasoning="direct")
     rows = (a_row("a", "KL-only", 0.3, n_speakers=2, about=direct), a_row("b", "Better", 0.9, n_speakers=2))

@@ -319,11 +319,16 @@ def _readings(summary: Summary) -> str:
 
 
 def _notes(summary: Summary) -> dict[str, list[str]]:
-    """Each note of a result that is about a whole row → labels of the rows."""
+    """Each note of a result that is about a whole row → labels of the rows, with seeds where others lack it."""
     hidden = {metric.name for metric in formulas(2)} - set(summary.outline.metrics)
     found: dict[str, list[str]] = {}
     for one in summary.rows:
-        for note in dict.fromkeys(note for run in one.row.runs for note in run.results.notes):
+        seeds: dict[str, list[int]] = {}
+        for run in one.row.runs:
+            for note in run.results.notes:
+                seeds.setdefault(note, []).append(run.seed)
+        for note, of in seeds.items():
             if not note.startswith(NO_INTERVAL) and note.split()[0] not in hidden:
-                found.setdefault(note, []).append(one.row.label)
+                whole = len(of) == len(one.row.runs)
+                found.setdefault(note, []).append(one.row.label + ("" if whole else f", {_numbered(of)}"))
     return found
