@@ -187,6 +187,15 @@ def test_members_that_answer_in_another_way_are_refused(make, tmp_path: Path) ->
         compare.main([f"{tmp_path}/a-s{{seed}}", f"{tmp_path}/b-s0"])
 
 
+def test_a_seed_that_was_tested_on_other_items_is_named(make, tmp_path: Path) -> None:
+    make("a-s0", seed=0)
+    make("a-s1", seed=1, fold=3)
+    for seed in (0, 1):
+        make(f"b-s{seed}", seed=seed)
+    with pytest.raises(InputError, match=r"'seed 1 of .*a-s\{seed\}' 40; 40 are only in"):
+        compare.main([f"{tmp_path}/a-s{{seed}}", f"{tmp_path}/b-s{{seed}}"])
+
+
 def test_two_members_with_equal_numbers_are_refused(make, tmp_path: Path) -> None:
     for name in ("a-s1", "a-s01", "b-s1"):
         make(name, seed=len(name))

@@ -213,6 +213,11 @@ def test_a_family_is_named_by_its_places(make_run: Make, tmp_path: Path) -> None
     (line,) = report(tmp_path / "e/kl-s{seed}").groups[0].lines
     assert (line.label, line.seeds) == ("kl", (0, 1, 2)) and line.spreads
     assert len(report(*sorted((tmp_path / "e").iterdir())).groups[0].lines) == 3, "their seeds are not known"
+    for fold in (0, 1):
+        rows = answers("crema_d", 0.5, fold=fold)
+        keep(tmp_path / f"f/kl-fold{fold}", rows, "crema_d", about("crema_d", policy=f"tiny, kl-fold{fold}"))
+    (line,) = report(tmp_path / "f/kl-fold{fold}").groups[0].lines
+    assert (line.label, line.seeds, line.folds) == ("kl", (), (0, 1))
     with pytest.raises(InputError, match=rf"Give the folders in it, as {tmp_path}/e/kl-s0, or a family"):
         report(tmp_path / "e")
 
