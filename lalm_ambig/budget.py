@@ -156,7 +156,9 @@ def _budget(options: argparse.Namespace, runs: Sequence[ComparedRun]) -> Budget:
         order = [places[one.id] for one in run.predictions]
         back = sorted(range(len(order)), key=order.__getitem__)
         scored.append(scored_run(run, run.name).at(back))
-    return replace(budget, runs=run_part(of_runs, scored, asked, alpha=budget.alpha, votes=votes))
+    one_seed = [run.name for run in runs if run.results.about.readout != "none"]  # a baseline has no seed
+    part = run_part(of_runs, scored, asked, alpha=budget.alpha, votes=votes, one_seed=one_seed)
+    return replace(budget, runs=part)
 
 
 def _votes_of_runs(votes: Sequence[int], of_runs: VotedItems) -> list[int]:

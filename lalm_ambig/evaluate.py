@@ -95,6 +95,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if not any((options.run, options.config, options.policy, options.endpoint)):
         parser.error("one of the arguments --run --config --policy --endpoint is required")
     check_options(options)
+    if options.split == ALL and options.fold is not None:
+        raise InputError(
+            "--split all takes the items of every fold:", where="--fold", remedy="leave one of the two out."
+        )
     return options
 
 

@@ -16,7 +16,7 @@ with α such that two raters drawn from q disagree as often as two real raters d
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ DRAWS = 20
 """Panels drawn per item. For 1,000 items the JS of the floor is then within ±0.001."""
 LARGEST_ALPHA = 1000.0
 """α where raters disagree even more than under a uniform distribution."""
+Bound = Literal["lower", "upper"]
+"""The end of its range that α ran into. What comes from q then says nothing of the items."""
 
 
 def noise_floor(
@@ -154,6 +156,28 @@ def fit_alpha(votes: Float[Tensor, "item category"]) -> float:
         reached = float((1 - smoothed_votes(votes, middle).square().sum(-1)).mean())
         low, high = (middle, high) if reached < target else (low, middle)
     return high if high > 1e-8 else 0.0
+
+
+def alpha_bound(alpha: float) -> Bound | None:
+    """The bound that a fitted α ran into, or None.
+
+    At the upper one, raters of an item differ at least as often as any q allows, and q is uniform for every item. At
+    the lower one they never differ, and q is the votes themselves.
+    """
+    if alpha >= LARGEST_ALPHA:
+        return "upper"
+    return "lower" if alpha <= 0 else None
+
+
+def alpha_text(alpha: float) -> str:
+    """α as it is printed, at a bound as such.
+
+    >>> alpha_text(0.25), alpha_text(0.0), alpha_text(LARGEST_ALPHA)
+    ('0.250', '0, its lower bound', 'over 1000, its upper bound')
+    """
+    shown = {"lower": "0, its lower bound", "upper": f"over {LARGEST_ALPHA:g}, its upper bound"}
+    bound = alpha_bound(alpha)
+    return f"{alpha:.3f}" if bound is None else shown[bound]
 
 
 def panel_sampler(

@@ -34,10 +34,14 @@ def members(cli: Cli, words: Sequence[str]) -> list[Member]:
 
     Returns:
         The runs; none without `--sweep`, `--folds` and `--seeds`.
+
+    Raises:
+        InputError: A seed or fold is asked for beside those of the family.
     """
     axes = cli.sweep
     if axes is None and cli.folds is None and cli.seeds is None:
         return []
+    _check_alone(cli, words)
     found = []
     every = itertools.product(points(axes or ()), cli.seeds or (None,), cli.folds or (None,))
     for point, seed, fold in every:
@@ -52,6 +56,21 @@ def members(cli: Cli, words: Sequence[str]) -> list[Member]:
             suffix += f"-fold{fold}"
         found.append(Member(", ".join(titles), tuple(own), suffix, point))
     return found
+
+
+def _check_alone(cli: Cli, words: Sequence[str]) -> None:
+    """Refuse `--seed` beside `--seeds`, and a fold beside `--folds`: the family would drop it."""
+    asked = {word.partition("=")[0] for word in words}
+    for family, given, single in (
+        ("--seeds", cli.seeds, {"--seed"}),
+        ("--folds", cli.folds, {"--data.corpus.fold", "--data.corpus.init_args.fold"}),
+    ):
+        if given is not None and (both := asked & single):
+            raise InputError(
+                f"it is one of those that {family} names, or one too many:",
+                where=min(both),
+                remedy="leave it out.",
+            )
 
 
 def start_of_member(cli: Cli) -> None:

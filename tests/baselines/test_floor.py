@@ -12,7 +12,16 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import binom
 from torch import Tensor
 
-from lalm_ambig.baselines.floor import disagreement, fit_alpha, noise_floor, panel_sampler, smoothed_votes
+from lalm_ambig.baselines.floor import (
+    LARGEST_ALPHA,
+    alpha_bound,
+    alpha_text,
+    disagreement,
+    fit_alpha,
+    noise_floor,
+    panel_sampler,
+    smoothed_votes,
+)
 from lalm_ambig.core.distributions import brier_sum, kl
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.metrics.base import all_metrics
@@ -94,7 +103,11 @@ def test_alpha_at_its_two_ends() -> None:
     agreeing = torch.tensor([[4.0, 0.0], [0.0, 4.0]])
     assert fit_alpha(agreeing) == 0
     assert noise_floor(agreeing)["panel"]["js_div_bits"] == 0
-    assert fit_alpha(torch.tensor([[1.0, 1.0]])) == pytest.approx(1000)
+    differing = torch.tensor([[1.0, 1.0]])
+    assert fit_alpha(differing) == LARGEST_ALPHA
+    assert [alpha_bound(fit_alpha(votes)) for votes in (agreeing, differing)] == ["lower", "upper"]
+    assert alpha_bound(fit_alpha(random_votes())) is None
+    assert alpha_text(fit_alpha(differing)) == "over 1000, its upper bound"
 
 
 def test_panel_and_oracle_equal_an_enumeration_of_all_panels() -> None:

@@ -17,8 +17,7 @@ from lalm_ambig.evaluation.results import About, evaluate_predictions
 from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.vote_subsets import VotedItems
 from lalm_ambig.reporting.budget.figure import CURVES, drawing
-from lalm_ambig.reporting.budget.summary import Asked, budget_of
-from lalm_ambig.reporting.budget.tables import budget_tables
+from lalm_ambig.reporting.budget.summary import OF_Q, Asked, budget_of
 
 CLASSES = CategorySet(("anger", "joy", "neutral"))
 
@@ -45,7 +44,9 @@ def corpus(tmp_path: Path, votes, name: str = "items.jsonl") -> Path:
     return path
 
 
-def run(folder: Path, votes, weight: float, *, target=None, always=None) -> Path:
+def run(
+    folder: Path, votes, weight: float, *, target=None, always=None, speakers=None, readout="logits"
+) -> Path:
     """Answers that go `weight` of the way from noise to the votes, or that are always the same."""
     noise = np.random.default_rng(7).dirichlet([1.0] * 3, size=len(votes))
     rows = []
@@ -54,10 +55,11 @@ def run(folder: Path, votes, weight: float, *, target=None, always=None) -> Path
         answer = weight * people + (1 - weight) * noise[n] if always is None else np.array(always)
         aim = people if target is None else np.array(target)
         parts = (tuple(row.tolist()), tuple(aim.tolist()), tuple(answer.tolist()))
-        rows.append(Prediction(f"i{n}", "test", None, *parts))
+        speaker = None if speakers is None else f"s{n % speakers}"
+        rows.append(Prediction(f"i{n}", "test", speaker, *parts))
     folder.mkdir(parents=True)
     write_predictions(folder / "predictions.jsonl", rows)
-    about = About("jsonl", "test", "logits", "none", "tiny, untrained")
+    about = About("jsonl", "test", readout, "none", "tiny, untrained")
     write_results(folder / "metrics.json", evaluate_predictions(rows, CLASSES, about=about))
     return folder
 
@@ -98,21 +100,75 @@ def test_votes_that_no_distribution_explains_give_no_advice(
     path = corpus(tmp_path, [[1, 1, 0], [0, 1, 1], [1, 0, 1]] * 10)
     assert main(["--corpus", "jsonl", "--root", str(path), "--out", str(tmp_path / "out")]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "NO ADVICE: two raters" in said and "(α over 1000)" in said and "an item on" not in said
-    assert json.loads((tmp_path / "out/budget.json").read_text())["enough"] is None
+    assert "NO ADVICE: two raters" in said and "(α over 1000, its upper bound)" in said
+    assert "an item on" not in said
+    assert "oracle JS" not in said and "panel JS" not in said
+    found = written(tmp_path / "out")
+    assert (found["enough"], found["alpha_at_bound"]) == (None, "upper")
+    assert not {name for row in found["rows"] for name in row["values"]} & set(OF_Q)
     assert "NO ADVICE" in (tmp_path / "out/budget.md").read_text()
+    head, *lines = (tmp_path / "out/budget.csv").read_text().splitlines()
+    assert "js_oracle" not in head and lines and all("over 1000, its upper bound" in line for line in lines)
 
 
-@pytest.mark.parametrize(
-    ("speakers", "said"),
-    [(8, "over 8 speakers."), (2, "over 2 speakers, which is little more than a guess.")],
-)
-def test_the_intervals_say_over_how_many_speakers(speakers: int, said: str) -> None:
-    votes = torch.tensor(drawn_votes())
-    ids = tuple(f"i{n}" for n in range(len(votes)))
-    clusters = Clusters(tuple(f"s{n % speakers}" for n in range(len(votes))))
-    found = budget_of("mine", VotedItems(ids, votes, clusters), Asked())
-    assert f"Intervals: 95% {said}" in " ".join(budget_tables(found)[0].caption)
+def test_votes_that_never_differ_give_no_advice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = corpus(tmp_path, [[10, 0, 0], [0, 10, 0], [0, 0, 10]] * 10)
+    assert main(["--corpus", "jsonl", "--root", str(path), "--out", str(tmp_path / "out")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "NO ADVICE: no two raters of an item ever differ" in said and "(α 0, its lower bound)" in said
+    assert "an item on" not in said and "oracle JS" not in said and "JS, n others" in said
+    assert written(tmp_path / "out")["alpha_at_bound"] == "lower"
+
+
+def test_runs_are_beside_no_floor_where_q_says_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    votes = [[1, 1, 0], [0, 1, 1], [1, 0, 1]] * 10
+    paths = [run(tmp_path / name, votes, weight) for name, weight in (("good", 0.8), ("bad", 0.2))]
+    main(["--run", *map(str, paths), "--metric", "brier_mean", "--out", str(tmp_path / "out")])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "No oracle and panel: α is at a bound" in said and "less the oracle's" not in said
+    assert "good − bad: of 60 votes" in said  # a difference of runs takes no q
+    for rows in written(tmp_path / "out")["runs"]["scores"].values():
+        assert all(set(row["scores"]) == {"good", "bad"} for row in rows)
+    budgets = budget_of("x", VotedItems(("a",) * 12, torch.tensor([[5, 3]] * 12), Clusters()), Asked())
+    figure = drawing(budgets)
+    assert "no q (α over 1000" in figure.title
+    assert [line.get_label() for line in figure.figure.axes[0].lines] == [
+        label for name, (label, _) in CURVES.items() if name not in OF_Q
+    ]
+
+
+def test_the_tables_of_runs_say_their_speakers_and_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    votes = drawn_votes()
+    paths = [run(tmp_path / n, votes, w, speakers=5) for n, w in (("good", 0.8), ("bad", 0.2))]
+    floor = run(tmp_path / "prior", votes, 0.0, speakers=5, readout="none")
+    main(["--run", *map(str, [*paths, floor]), "--out", str(tmp_path / "out")])
+    said = " ".join(capsys.readouterr().out.split())
+    scores, *pairs = said[said.index("of runs against n votes") :].split("What tells them apart")
+    for part, names in ((scores, "good, bad"), (pairs[0], "good, bad"), (pairs[1], "good")):
+        assert f"Intervals: 95% over 5 speakers. One seed: {names}. Another seed can change a value" in part
+    found = written(tmp_path / "out")["runs"]
+    assert (found["interval_units"], found["pair_interval_units"], found["one_seed"]) == (
+        5,
+        5,
+        ["good", "bad"],
+    )
+
+
+def test_two_speakers_call_no_number_of_votes_the_best(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [
+        run(tmp_path / n, drawn_votes(), w, speakers=2, always=a)
+        for n, w, a in (("good", 0.8, None), ("bad", 0.2, (0.1, 0.1, 0.8)))
+    ]
+    main(["--run", *map(str, paths)])
+    said = " ".join(capsys.readouterr().out.split())
+    guess = "good − bad: an interval over two speakers is little more than a guess, so no number of votes is called"
+    assert guess in said and "tell them best apart" not in said
 
 
 def test_the_figure_has_the_floors_and_the_run(tmp_path: Path) -> None:
@@ -121,7 +177,7 @@ def test_the_figure_has_the_floors_and_the_run(tmp_path: Path) -> None:
     for _ in range(2):  # its own files are replaced
         main(["--run", str(one), "--votes", "1", "4", "12", "--out", str(out)])
     assert {p.name for p in out.iterdir()} == {f"budget.{e}" for e in ("json", "csv", "md", "png", "svg")}
-    found = budget_of("x", VotedItems(("a",) * 12, torch.tensor([[5, 3]] * 12), Clusters()), Asked())
+    found = budget_of("x", VotedItems(("a",) * 12, torch.tensor([[6, 2]] * 12), Clusters()), Asked())
     noise, majority = drawing(found).figure.axes
     labels = [line.get_label() for line in noise.lines]
     assert labels == [label for label, _ in CURVES.values()]

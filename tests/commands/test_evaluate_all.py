@@ -68,6 +68,12 @@ def kept(folder: Path) -> dict[str, Prediction]:
     return {one.id: one for one in read_predictions(folder / "predictions.jsonl")}
 
 
+def test_a_fold_beside_all_items_is_refused(root: Path, tmp_path: Path) -> None:
+    words = ["--policy", "tiny", "--corpus", "iemocap", "--root", str(root), "--out", str(tmp_path / "o")]
+    with pytest.raises(InputError, match=r"^--fold: --split all takes the items of every fold: leave one"):
+        evaluate.main([*words, "--split", "all", "--fold", "2"])
+
+
 def test_every_item_of_every_session_is_a_test_item(root: Path, out: Path) -> None:
     items = [item.id for item in Iemocap(root).read()]
     for row in (".", "uniform", "prior", "mapped_prior", "temperature"):

@@ -52,8 +52,22 @@ def test_a_seed_that_is_no_whole_number_is_refused(given: str) -> None:
         seed_numbers([given])
 
 
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["--seed", "7", "--seeds", "1", "3"], "--seed"),
+        (["--seeds", "1", "--seed=1"], "--seed"),
+        (["--folds", "0,2", "--data.corpus.init_args.fold=1"], "--data.corpus.init_args.fold"),
+    ],
+)
+def test_a_seed_or_fold_beside_those_of_the_family_is_refused(words: list[str], where: str) -> None:
+    words = ["--preset=demo", *words]
+    with pytest.raises(InputError, match=f"^{where}: it is one of those that --.* leave it out"):
+        members(parse(words), words)
+
+
 def test_a_family_has_each_fold_with_each_seed_in_a_folder_of_its_own() -> None:
-    words = ["--seed", "7", "--seeds", "1", "3", "--folds", "0,2"]
+    words = ["--seeds", "1", "3", "--folds", "0,2"]
     family = members(parse(words), words)
     assert [member.suffix for member in family] == ["-s1-fold0", "-s1-fold2", "-s3-fold0", "-s3-fold2"]
     assert family[3].title == "seed 3, fold 2"

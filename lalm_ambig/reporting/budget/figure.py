@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
+from lalm_ambig.baselines.floor import alpha_text
 from lalm_ambig.evaluation.intervals import Interval
 from lalm_ambig.reporting.budget.files import STEM
 from lalm_ambig.reporting.budget.summary import FLOORS, Budget
@@ -63,6 +64,7 @@ def drawing(budget: Budget) -> Drawing:
         _votes_axis(ax, budget.votes)
         ax.legend(loc="best")
     title = f"Votes an item, {budget.source}, {len(budget.items.ids):,} items"
+    title += "" if budget.bound is None else f"; no q (α {alpha_text(budget.alpha)})"
     figure.suptitle(title)
     return Drawing(STEM, title, "", figure)
 

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
 
-from lalm_ambig.baselines.floor import LARGEST_ALPHA, disagreement, fit_alpha
+from lalm_ambig.baselines.floor import Bound, alpha_bound, disagreement, fit_alpha
 from lalm_ambig.baselines.vote_noise import oracle_noise, panel_noise
 from lalm_ambig.baselines.vote_rows import (
     FEWEST_VOTES,
@@ -20,7 +20,7 @@ from lalm_ambig.baselines.vote_rows import (
     vote_rows,
 )
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.intervals import Interval, mean_spread
+from lalm_ambig.evaluation.intervals import Clusters, Interval, mean_spread
 from lalm_ambig.evaluation.pairing import ComparedRun
 from lalm_ambig.evaluation.run_votes import (
     METRICS,
@@ -35,6 +35,8 @@ from lalm_ambig.evaluation.vote_subsets import VotedItems
 from lalm_ambig.metrics.base import Answers
 
 FLOORS = ("oracle", "panel")
+OF_Q = ("js_oracle", "js_panel", "js_others_model", "brier_oracle", "kl_oracle")
+"""Measures that come from q. They are left out where α is at a bound: q then says nothing of the items."""
 SHARE_OF_ITEMS = 0.9
 """Share of the items that must have n votes, for two runs to be compared at n. Fewer votes are compared on the same."""
 
@@ -63,7 +65,7 @@ class RunRow:
     votes: int
     items: int
     scores: dict[str, Interval]
-    """Name of the floor or the run → its score."""
+    """Name of the floor or the run → its score; no floor where α is at a bound."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,12 @@ class RunPart:
     """Items of the comparisons of two runs: the same at each number of votes."""
     total: int
     """Votes of a test of two runs."""
+    clusters: Clusters
+    """Of `items`."""
+    pair_clusters: Clusters
+    """Of `pair_items`."""
+    one_seed: tuple[str, ...]
+    """Names of the runs that are one seed: all but baselines, which read nothing."""
     pairs: dict[str, dict[str, tuple[Separation, ...]]] = field(default_factory=dict)
     """By metric, then `first − second`."""
 
@@ -97,13 +105,18 @@ class Budget:
     alpha: float
     rows: tuple[VoteRow, ...]
     enough: Enough | None
-    """None where α is at its bound: q is uniform, and says nothing of these items."""
+    """None where α is at a bound: q then says nothing of the items."""
     single: int
     """Items with one vote, which are left out."""
     dropped: int
     """Further items that `has_common_items` leaves out."""
     runs: RunPart | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def bound(self) -> Bound | None:
+        """The bound that α is at; what comes from q is then left out."""
+        return alpha_bound(self.alpha)
 
     @property
     def votes(self) -> list[int]:
@@ -123,8 +136,10 @@ class Budget:
             "items_with_one_vote": self.single,
             "items_left_out_for_common_items": self.dropped,
             "alpha": self.alpha,
+            "alpha_at_bound": self.bound,
             "disagreement": disagreement(self.items.votes.double()),
             "intervals_over": self.items.clusters.unit,
+            "interval_units": self.items.clusters.indices(len(self.items.ids))[1],
             "seed": self.asked.seed,
             "tolerance": self.asked.tolerance,
             "enough": None if self.enough is None else asdict(self.enough),
@@ -158,17 +173,22 @@ def budget_of(source: str, items: VotedItems, asked: Asked) -> Budget:
     votes = _numbers(several, asked)
     used = several.with_votes(votes[-1]) if asked.has_common_items else several
     alpha = fit_alpha(several.votes.double())
-    at_bound = alpha >= LARGEST_ALPHA
+    fits = alpha_bound(alpha) is None
+    rows = vote_rows(used, votes, alpha=alpha, seed=asked.seed)
     return Budget(
         source,
         used,
         asked,
         alpha,
-        tuple(vote_rows(used, votes, alpha=alpha, seed=asked.seed)),
-        None if at_bound else enough_votes(used, votes, alpha=alpha, tolerance=asked.tolerance),
+        tuple(rows if fits else map(_without_q, rows)),
+        None if not fits else enough_votes(used, votes, alpha=alpha, tolerance=asked.tolerance),
         single=len(items.ids) - len(several.ids),
         dropped=len(several.ids) - len(used.ids),
     )
+
+
+def _without_q(row: VoteRow) -> VoteRow:
+    return replace(row, values={name: value for name, value in row.values.items() if name not in OF_Q})
 
 
 def scored_run(run: ComparedRun, name: str) -> ScoredRun:
@@ -182,8 +202,14 @@ def scored_run(run: ComparedRun, name: str) -> ScoredRun:
     return ScoredRun(name, answers)
 
 
-def run_part(
-    items: VotedItems, runs: Sequence[ScoredRun], asked: Asked, *, alpha: float, votes: Sequence[int]
+def run_part(  # noqa: PLR0913  # the runs, and what is asked of them
+    items: VotedItems,
+    runs: Sequence[ScoredRun],
+    asked: Asked,
+    *,
+    alpha: float,
+    votes: Sequence[int],
+    one_seed: Sequence[str] = (),
 ) -> RunPart:
     """How runs score against n votes an item, by every metric.
 
@@ -193,6 +219,7 @@ def run_part(
         asked: What is computed.
         alpha: α of q.
         votes: Numbers of votes; some item has as many as the largest.
+        one_seed: Names of the runs that are one seed.
     """
     places = items.places(max(FEWEST_VOTES, votes[-1] if asked.has_common_items else 0))
     items, runs = items.at(places), [run.at(places) for run in runs]
@@ -201,17 +228,33 @@ def run_part(
     shared = [n for n in votes if len(items.places(n)) >= SHARE_OF_ITEMS * len(items.ids)]
     shared = shared or list(votes[:1])
     places = items.places(shared[-1])
-    alike, answers = items.at(places), [run.at(places) for run in runs]
-    pairs = {
+    alike = items.at(places)
+    return RunPart(
+        rows,
+        tuple(run.name for run in runs),
+        len(items.ids),
+        len(places),
+        total,
+        items.clusters,
+        alike.clusters,
+        tuple(one_seed),
+        _pairs(alike, [run.at(places) for run in runs], shared, total=total, seed=asked.seed),
+    )
+
+
+def _pairs(
+    items: VotedItems, runs: Sequence[ScoredRun], votes: Sequence[int], *, total: int, seed: int
+) -> dict[str, dict[str, tuple[Separation, ...]]]:
+    """The first run with each other one, by metric."""
+    return {
         name: {
-            f"{answers[0].name} − {other.name}": tuple(
-                RunPair(answers[0], other, alike, metric, asked.seed).separations(shared, total=total)
+            f"{runs[0].name} − {other.name}": tuple(
+                RunPair(runs[0], other, items, metric, seed).separations(votes, total=total)
             )
-            for other in answers[1:]
+            for other in runs[1:]
         }
         for name, metric in METRICS.items()
     }
-    return RunPart(rows, tuple(run.name for run in runs), len(items.ids), len(places), total, pairs)
 
 
 def _numbers(items: VotedItems, asked: Asked) -> list[int]:
@@ -237,9 +280,11 @@ def _run_row(items: VotedItems, runs: Sequence[ScoredRun], n: int, name: str, al
     places = items.places(max(FEWEST_VOTES, n))
     of_n, metric = items.at(places), METRICS[name]
     scale = metric.scale(items.votes.shape[-1])
-    values = {"oracle": oracle_noise(of_n, n, metric.terms, alpha=alpha) * scale}
-    if not math.isinf(metric.bounds[1]):
-        values["panel"] = panel_noise(of_n, n, metric.terms, alpha=alpha) * scale
+    values = {}
+    if alpha_bound(alpha) is None:
+        values["oracle"] = oracle_noise(of_n, n, metric.terms, alpha=alpha) * scale
+        if not math.isinf(metric.bounds[1]):
+            values["panel"] = panel_noise(of_n, n, metric.terms, alpha=alpha) * scale
     values |= {run.name: scores(run.at(places), of_n, n, metric) for run in runs}
     return RunRow(n, len(places), {key: _mean(value, of_n, metric) for key, value in values.items()})
 
@@ -259,6 +304,10 @@ def _run_record(part: RunPart) -> dict[str, Any]:
         "names": list(part.names),
         "items": part.items,
         "pair_items": part.pair_items,
+        "one_seed": list(part.one_seed),
+        "intervals_over": part.clusters.unit,
+        "interval_units": part.clusters.indices(part.items)[1],
+        "pair_interval_units": part.pair_clusters.indices(part.pair_items)[1],
         "total_votes": part.total,
         "scores": {name: [asdict(row) for row in rows] for name, rows in part.rows.items()},
         "pairs": {

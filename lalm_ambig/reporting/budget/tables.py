@@ -3,12 +3,14 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from lalm_ambig.baselines.floor import LARGEST_ALPHA
+from lalm_ambig.baselines.floor import Bound, alpha_text
 from lalm_ambig.baselines.vote_rows import MOST, Enough, VoteRow
-from lalm_ambig.evaluation.intervals import Interval, can_mark, too_few
+from lalm_ambig.evaluation.intervals import ITEMS, Clusters, Interval, can_mark, too_few
+from lalm_ambig.evaluation.notes import TWO_GROUPS
 from lalm_ambig.evaluation.run_votes import METRICS, POWER, Separation
 from lalm_ambig.evaluation.spread import LEVEL
-from lalm_ambig.reporting.budget.summary import Budget, RunPart
+from lalm_ambig.evaluation.vote_subsets import VotedItems
+from lalm_ambig.reporting.budget.summary import FLOORS, Budget, RunPart
 from lalm_ambig.tabular.model import MISSING, Cell, Column, ResultTable, TableRow
 
 DECIMALS = 4
@@ -22,6 +24,16 @@ NOISE = {
     "kl_oracle": "KL",
 }
 PANELS = {"js_others": "JS, n others", "js_others_model": "panel JS", "js_rest": "JS, the rest"}
+NO_ADVICE: dict[Bound, str] = {
+    "upper": "two raters of an item differ more often than any distribution explains, so that q is uniform for every "
+    "item",
+    "lower": "no two raters of an item ever differ, so that q is the item's own votes and has no noise",
+}
+"""What α at a bound means."""
+REMEDY: dict[Bound, str] = {
+    "upper": "Are its votes those of one question? Few items can look so by chance.",
+    "lower": "Are its votes those of several raters, and not one label many times?",
+}
 SHARES = {"majority_all": "of all", "majority_others": "of n others", "tied": "tied"}
 
 
@@ -52,26 +64,23 @@ def sheet(budget: Budget) -> ResultTable:
     scored = {} if part is None else part.rows
     for metric, rows in scored.items():
         columns += [Column(f"{metric}: {name}", name) for name in rows[0].scores]
-    lines = []
+    lines, notes = [], () if budget.bound is None else (_no_q(budget.alpha, budget.bound),)
     for row in budget.rows:
         cells = [Cell(row.items), Cell(row.pair_items), *(_cell(row.values.get(name)) for name in names)]
         for rows in scored.values():
             by_votes = {one.votes: one for one in rows}
             one = by_votes.get(row.votes)
             cells += [_cell(None if one is None else one.scores[name]) for name in rows[0].scores]
-        lines.append(TableRow((str(row.votes),), tuple(cells)))
+        lines.append(TableRow((str(row.votes),), tuple(cells), notes=notes))
     return ResultTable((VOTES,), tuple(columns), tuple(lines), stem="budget", title=_title(budget))
 
 
 def conclusion(budget: Budget) -> str:
     """The number of votes from which on another doubling gains less than the tolerance, in one sentence."""
     enough = budget.enough
-    if enough is None:
-        return (
-            "NO ADVICE: two raters of an item differ more often than any distribution explains, so that q is uniform "
-            f"for every item (α over {LARGEST_ALPHA:g}). What comes from q, as oracle and panel, says nothing of these "
-            "items. Are its votes those of one question?"
-        )
+    if budget.bound is not None:
+        return f"NO ADVICE: {_no_q(budget.alpha, budget.bound)} {REMEDY[budget.bound]}"
+    assert enough is not None
     if enough.votes is None:
         return (
             f"No number of votes up to {MOST} is enough: doubling {MOST} still lowers the label noise by "
@@ -98,6 +107,9 @@ def _pair_conclusion(part: RunPart, metric: str, pair: str, found: Sequence[Sepa
         return f"{pair}: one of them rules out a class that has votes, so its {label} is infinite and not compared."
     if last.low is None:
         return f"{pair}: too few items or speakers to tell them apart by {label}."
+    unit, count = part.pair_clusters.unit, part.pair_clusters.indices(part.pair_items)[1]
+    if not can_mark(unit, count):
+        return f"{pair}: {_two(unit)}, so no number of votes is called the best for telling them apart."
     if best is None:
         return (
             f"{pair}: with {found[-1].votes} votes an item their {label} may be the same, so no number of votes is "
@@ -114,13 +126,20 @@ def _pair_conclusion(part: RunPart, metric: str, pair: str, found: Sequence[Sepa
 
 
 def _noise_table(budget: Budget) -> ResultTable:
-    caption = [
-        f"{_intervals(budget)} JS in bits, Brier per class, KL in nats.",
+    of_q = (
         "oracle: n votes drawn from q against q, which is the label noise. panel: against n others. "
-        f"q: the votes, smoothed (α {_alpha(budget)}).",
+        f"q: the votes, smoothed (α {alpha_text(budget.alpha)})."
+        if budget.bound is None
+        else f"No oracle, panel and KL: α is {alpha_text(budget.alpha)}, and q says nothing of these items."
+    )
+    brier = "Brier: unbiased, from pairs of votes."
+    caption = [
+        f"{_intervals(budget.items.clusters, len(budget.items.ids))}{_fewer_units(budget)} JS in bits, Brier per class"
+        + (", KL in nats." if budget.bound is None else "."),
+        of_q,
         "JS, all votes: n of an item's votes against all of them, without replacement. It is too small: these n are "
         "among them.",
-        "Brier: unbiased, from pairs of votes. KL: of n votes from q.",
+        f"{brier} KL: of n votes from q." if budget.bound is None else brier,
         *_item_lines(budget),
     ]
     return _table(budget, NOISE, "Label noise and floors", caption, items=lambda row: row.items)
@@ -128,8 +147,8 @@ def _noise_table(budget: Budget) -> ResultTable:
 
 def _panel_table(budget: Budget) -> ResultTable:
     caption = [
-        "Only items with at least 2n votes. JS, n others: two groups of n that share no vote; unbiased. "
-        "panel JS: the same by q, on these items.",
+        "Only items with at least 2n votes. JS, n others: two groups of n that share no vote; unbiased."
+        + (" panel JS: the same by q, on these items." if budget.bound is None else ""),
         "JS, the rest: against all other votes. It is too large, since the rest has noise of its own.",
     ]
     return _table(budget, PANELS, "Two groups of real votes", caption, items=lambda row: row.pair_items)
@@ -172,8 +191,14 @@ def _score_table(part: RunPart, metric: str) -> ResultTable:
         TableRow((str(row.votes),), (_count(row.items), *(_cell(row.scores[name]) for name in names)))
         for row in rows
     )
-    caption = [f"{METRICS[metric].label} against n votes of each item, as a mean over every draw of n."]
-    if METRICS[metric].is_proper:
+    caption = [
+        f"{METRICS[metric].label} against n votes of each item, as a mean over every draw of n.",
+        _intervals(part.clusters, part.items),
+        *_seeds(part, names),
+    ]
+    if FLOORS[0] not in names:
+        caption.append("No oracle and panel: α is at a bound, and q says nothing of these items.")
+    elif METRICS[metric].is_proper:
         caption.append("A score less the oracle's does not depend on n: only the noise does.")
     else:
         caption.append(
@@ -214,28 +239,61 @@ def _pair_table(part: RunPart, metric: str, pair: str, found: Sequence[Separatio
         )
         for one in found
     )
+    other = pair.removeprefix(f"{part.names[0]} − ")
+    intervals = [_intervals(part.pair_clusters, part.pair_items), *_seeds(part, [part.names[0], other])]
     caption = (
         f"A test of {part.total:,} votes: n an item on {part.total:,} / n items, of the kind at hand and as many a "
         f"speaker. {METRICS[metric].label}; the difference is that of the {part.pair_items:,} items at hand that have "
         f"{found[-1].votes} votes.",
         f"detectable: the smallest difference that {POWER:.0%} of tests find. needed: to find this difference as "
         f"often; {MISSING} where it may be 0. Items cost nothing here beside their votes.",
+        *intervals,
     )
     columns = tuple(Column(label, label) for label in labels)
     return ResultTable((VOTES,), columns, lines, caption, title=f"What tells them apart: {pair}")
 
 
-def _alpha(budget: Budget) -> str:
-    return f"{budget.alpha:.3f}" if budget.enough is not None else f"over {LARGEST_ALPHA:g}"
+def _no_q(alpha: float, bound: Bound) -> str:
+    """What α at a bound means."""
+    return (
+        f"{NO_ADVICE[bound]} (α {alpha_text(alpha)}). What comes from q, as oracle and panel, says nothing of these "
+        "items and is left out."
+    )
 
 
-def _intervals(budget: Budget) -> str:
+def _two(unit: str) -> str:
+    """What other tables say of two groups, without what they have in bold."""
+    return TWO_GROUPS.format(unit=unit).partition(":")[0]
+
+
+def _seeds(part: RunPart, names: Sequence[str]) -> list[str]:
+    """Which of these runs are one seed, and what that leaves out."""
+    one = [name for name in names if name in part.one_seed]
+    said = f"One seed: {', '.join(one)}. Another seed can change a value by more than its interval."
+    return [said] if one else []
+
+
+def _fewer_units(budget: Budget) -> str:
+    """With how many speakers the last row is left, where those are fewer than in all."""
+
+    def count(items: VotedItems) -> int:
+        return items.clusters.indices(len(items.ids))[1]
+
+    last, unit = budget.votes[-1], budget.items.clusters.unit
+    left = count(budget.items.with_votes(last))
+    if unit == ITEMS or left == count(budget.items):
+        return ""
+    return f" At {last} votes: {left:,} {unit if left > 1 else unit.removesuffix('s')}."
+
+
+def _intervals(clusters: Clusters, n_items: int) -> str:
     """What intervals are over, or why there are none."""
-    missing = too_few(len(budget.items.ids), budget.items.clusters)
+    missing = too_few(n_items, clusters)
     if missing is None:
-        unit, count = budget.items.clusters.unit, budget.items.clusters.indices(len(budget.items.ids))[1]
-        said = f"Intervals: {LEVEL:.0%} over {count:,} {unit}"
-        return f"{said}." if can_mark(unit, count) else f"{said}, which is little more than a guess."
+        unit, count = clusters.unit, clusters.indices(n_items)[1]
+        said = f"Intervals: {LEVEL:.0%} over {count:,} {unit}."
+        two = _two(unit)
+        return said if can_mark(unit, count) else f"{said} {two[0].upper()}{two[1:]}."
     return f"{missing[0].upper()}{missing[1:]}, too few to say how far others would differ."
 
 
