@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from lalm_ambig.baselines.annotators import check_together
 from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult
 from lalm_ambig.baselines.floor import (
+    alpha_text,
     checked_votes,
     drawn_predictions,
     fit_alpha,
@@ -43,6 +44,6 @@ class Oracle(Baseline):
     def answer(self, inputs: BaselineInputs) -> BaselineResult:
         check_together(inputs.items, "oracle")
         alpha = fit_alpha(checked_votes(inputs.votes))
-        meaning = f"q against a panel drawn from it, α {alpha:.3f} of the whole corpus"
+        meaning = f"q against a panel drawn from it, α {alpha_text(alpha)} of the whole corpus"
         note = "unbeatable in expectation for Brier and KL; on JS and BC a sharpened q can pass it slightly"
         return BaselineResult(oracle(inputs.items, alpha=alpha, seed=inputs.seed), meaning, (note,))

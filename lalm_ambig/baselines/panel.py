@@ -7,7 +7,14 @@ from collections.abc import Sequence
 
 from lalm_ambig.baselines.annotators import check_together
 from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult
-from lalm_ambig.baselines.floor import checked_votes, drawn_predictions, fit_alpha, panel_sampler, vote_counts
+from lalm_ambig.baselines.floor import (
+    alpha_text,
+    checked_votes,
+    drawn_predictions,
+    fit_alpha,
+    panel_sampler,
+    vote_counts,
+)
 from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.predictions import Prediction
 
@@ -33,5 +40,7 @@ class Panel(Baseline):
     def answer(self, inputs: BaselineInputs) -> BaselineResult:
         check_together(inputs.items, "panel")
         alpha = fit_alpha(checked_votes(inputs.votes))
-        meaning = f"one panel of annotators drawn from q against another, α {alpha:.3f} of the whole corpus"
+        meaning = (
+            f"one panel of annotators drawn from q against another, α {alpha_text(alpha)} of the whole corpus"
+        )
         return BaselineResult(panel(inputs.items, alpha=alpha, seed=inputs.seed), meaning)

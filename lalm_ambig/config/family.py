@@ -67,9 +67,7 @@ def _check_alone(cli: Cli, words: Sequence[str]) -> None:
     ):
         if given is not None and (both := asked & single):
             raise InputError(
-                f"it is one of those that {family} names, or one too many:",
-                where=min(both),
-                remedy="leave it out.",
+                f"{family} says it for every run:", where=min(both), remedy="leave one of the two out."
             )
 
 

@@ -19,7 +19,7 @@ from lalm_ambig.evaluation.intervals import (
     without_interval,
 )
 from lalm_ambig.evaluation.multiplicity import holm
-from lalm_ambig.evaluation.notes import TWO_GROUPS
+from lalm_ambig.evaluation.notes import ONE_SEED, TWO_GROUPS
 from lalm_ambig.evaluation.overlap import Overlap, marked_name
 from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
@@ -165,9 +165,7 @@ class Comparison:
         ]
         one = [n for n, side in sides if len(side.by_seed) == 1 and side.results.about.readout != "none"]
         if one:
-            lines.append(
-                f"One seed: {', '.join(one)}{self._alone()}. Another seed can change a value by more than its interval."
-            )
+            lines.append(ONE_SEED.format(names=", ".join(one) + self._alone()))
         return lines
 
     def _alone(self) -> str:
@@ -181,6 +179,8 @@ class Comparison:
             reason = without_interval(row.metric, self._units, self.clusters.unit)
             if math.isinf(row.first) or math.isinf(row.second):
                 reason = "a class that people chose was predicted with probability 0, so it is infinite"
+            elif math.isnan(row.difference.value):
+                reason = "it is undefined on these items"
             if reason is not None:
                 reasons.setdefault(reason, []).append(row.metric.name)
         return [f"{', '.join(names)}: no interval: {reason}." for reason, names in reasons.items()]

@@ -16,6 +16,8 @@ from lalm_ambig.metrics.base import formulas, has_shares
 
 TWO_GROUPS = "an interval over two {unit} is little more than a guess: nothing is in bold"
 """Note of a result on two speakers, or other groups."""
+ONE_SEED = "One seed: {names}. Another seed can change a value by more than its interval."
+"""Sentence of a table with runs of one seed each."""
 SAME_TARGET = 1e-6
 """Largest distance of two equal targets: writing and reading them can change as much."""
 FLOOR = "the floor of sampled answers: "

@@ -212,6 +212,8 @@ def test_a_family_is_named_by_its_places(make_run: Make, tmp_path: Path) -> None
         keep(tmp_path / f"e/kl-s{seed}", rows, "crema_d", about("crema_d", policy=f"tiny, kl-s{seed}"))
     (line,) = report(tmp_path / "e/kl-s{seed}").groups[0].lines
     assert (line.label, line.seeds) == ("kl", (0, 1, 2)) and line.spreads
+    twice = report(tmp_path / "e/kl-s{seed}", tmp_path / "e/kl-s1").groups[0].lines
+    assert [line.seeds for line in twice] == [(0, 1, 2)], "a member that is named alone, too, keeps its place"
     assert len(report(*sorted((tmp_path / "e").iterdir())).groups[0].lines) == 3, "their seeds are not known"
     for fold in (0, 1):
         rows = answers("crema_d", 0.5, fold=fold)

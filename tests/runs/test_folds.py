@@ -62,7 +62,7 @@ def test_a_seed_that_is_no_whole_number_is_refused(given: str) -> None:
 )
 def test_a_seed_or_fold_beside_those_of_the_family_is_refused(words: list[str], where: str) -> None:
     words = ["--preset=demo", *words]
-    with pytest.raises(InputError, match=f"^{where}: it is one of those that --.* leave it out"):
+    with pytest.raises(InputError, match=f"^{where}: --(seeds|folds) says it for every run: leave one"):
         members(parse(words), words)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from lalm_ambig.baselines.floor import Bound, alpha_text
 from lalm_ambig.baselines.vote_rows import MOST, Enough, VoteRow
 from lalm_ambig.evaluation.intervals import ITEMS, Clusters, Interval, can_mark, too_few
-from lalm_ambig.evaluation.notes import TWO_GROUPS
+from lalm_ambig.evaluation.notes import ONE_SEED, TWO_GROUPS
 from lalm_ambig.evaluation.run_votes import METRICS, POWER, Separation
 from lalm_ambig.evaluation.spread import LEVEL
 from lalm_ambig.evaluation.vote_subsets import VotedItems
@@ -269,8 +269,7 @@ def _two(unit: str) -> str:
 def _seeds(part: RunPart, names: Sequence[str]) -> list[str]:
     """Which of these runs are one seed, and what that leaves out."""
     one = [name for name in names if name in part.one_seed]
-    said = f"One seed: {', '.join(one)}. Another seed can change a value by more than its interval."
-    return [said] if one else []
+    return [ONE_SEED.format(names=", ".join(one))] if one else []
 
 
 def _fewer_units(budget: Budget) -> str:

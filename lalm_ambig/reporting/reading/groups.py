@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.notes import ONE_SEED
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.table import caption, check_comparable, metric_columns
 from lalm_ambig.reporting.reading.inputs import ResultRow
@@ -68,8 +69,8 @@ class Group:
         ]
         lines += self._from_seeds()
         if one := [label for seeds, labels in several.items() if len(seeds) == 1 for label in labels]:
-            by = "" if self.folds else " by more than its interval"
-            lines.append(f"One seed: {', '.join(one)}. Another seed can change a value{by}.")
+            said = ONE_SEED.format(names=", ".join(one))
+            lines.append(said.replace(" by more than its interval", "") if self.folds else said)
         if bare := [
             line.label for line in self.lines if not line.folds and len(line.seeds) > 1 and not line.spreads
         ]:

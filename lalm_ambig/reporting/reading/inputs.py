@@ -136,7 +136,9 @@ def read_inputs(asked: ReportArgs) -> ReportRows:
     rows: list[ResultRow] = []
     left_out: list[str] = []
     runs: dict[Path, Mapping[str, Any]] = {}
-    members = dict(_folders(asked.paths))
+    members: dict[Path, tuple[str, MemberFolder] | None] = {}
+    for path, place in _folders(asked.paths):
+        members[path] = place or members.get(path)  # a folder of a family may be named alone, too
     for path in dict.fromkeys([*members, *asked.names, *asked.methods]):
         if (path / "config.yaml").is_file() and not (path / "metrics.json").is_file():
             runs[path] = read_config(path / "config.yaml")

@@ -59,7 +59,7 @@ class Line:
             for note in row.results.notes:
                 seeds.setdefault(note, []).append(row.seed)
         return tuple(
-            note if len(of) == len(self.rows) else f"seed {', '.join(map(str, of))}: {note}"
+            note if len(of) == len(self.rows) or None in of else f"seed {', '.join(map(str, of))}: {note}"
             for note, of in seeds.items()
         )
 
