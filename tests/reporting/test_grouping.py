@@ -207,6 +207,8 @@ def test_a_family_is_named_by_its_places(make_run: Make, tmp_path: Path) -> None
     runs = [make_run(f"sft-s{seed}", 0.5, seed=seed) for seed in (0, 1)]
     by_name = report(runs[0].parent / "sft-s{seed}").groups[0]
     assert by_name.lines == report(*runs).groups[0].lines
+    inner = report(runs[0].parent / "sft-s{seed}/evaluation/trained").groups[0].lines
+    assert [line.label for line in inner] == ["trained (sft)"]
     for seed in (0, 1, 2):  # as evaluate writes them, of runs that are elsewhere
         rows = answers("crema_d", 0.5, seed=seed)
         keep(tmp_path / f"e/kl-s{seed}", rows, "crema_d", about("crema_d", policy=f"tiny, kl-s{seed}"))

@@ -202,6 +202,7 @@ def _label(rows: Sequence[ResultRow]) -> str:
     if len({row.label for row in rows}) == 1:
         return rows[0].label
     shared = ENDING.sub("", _prefix([row.label for row in rows]))
+    shared += ")" if shared.count("(") > shared.count(")") else ""
     return shared or METHODS[rows[0].method]
 
 
